@@ -6,42 +6,15 @@ import hashlib
 from collections import OrderedDict
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from PIL.Image import Image as Picture
 from torch import Tensor
 
+from mmsr_env.pictures import to_rgb
+
 MAX_ASPECT_RATIO = 200
 """Qwen2-VL's resizing refuses pictures that are longer than this many times their width."""
-
-_WIDE_MODES = ("I", "F")  # more than 8 bits a channel; "I;16" and its kin begin with "I" too
-_ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-
-
-def to_rgb(picture: Picture) -> Picture:
-    """A picture of any mode as RGB; transparent parts become white, no pixel area becomes 1 x 1."""
-    if 0 in picture.size:
-        return Image.new("RGB", (1, 1))
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode.startswith(_WIDE_MODES):
-        return _eight_bit(picture).convert("RGB")
-    if picture.mode in _ALPHA_MODES or "transparency" in picture.info:
-        # Pillow knows no direct way from "La".
-        layered = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _eight_bit(picture: Picture) -> Picture:
-    """A picture with wide channels as mode L: 16-bit values lose their low byte."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-    top = float(values.max())
-    if top > 255.0:
-        values = values * (255.0 / max(top, 65535.0))
-    return Image.fromarray(values.clip(0.0, 255.0).astype(np.uint8))
 
 
 def limit_aspect(picture: Picture, limit: float) -> Picture:

@@ -8,9 +8,10 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from mmsr_env.origin import commit, versions
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("mmsr", "numpy", "pillow", "gymnasium", "torch", "transformers")
@@ -40,8 +41,8 @@ def record(
         "figures": {key: _rounded(value) for key, value in figures.items()},
         "settings": dict(settings),
         "machine": machine(),
-        "versions": versions(packages),
-        "commit": commit(),
+        "versions": versions(list(dict.fromkeys((*_PACKAGES, *packages)))),
+        "commit": commit(ignoring="benchmarks/results"),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     print(table(name, document["figures"]))
@@ -71,38 +72,6 @@ def machine() -> dict[str, Any]:
         "load_average": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0,
         **({"gpu": gpu} if (gpu := _gpu_model()) else {}),
     }
-
-
-def versions(packages: tuple[str, ...] = ()) -> dict[str, str]:
-    """Python's version and that of each named package which is installed."""
-    found = {"python": platform.python_version()}
-    for package in dict.fromkeys((*_PACKAGES, *packages)):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def commit() -> str:
-    """The commit of this checkout, "+changes" added where files differ; "" outside of one."""
-    here = Path(__file__).parent
-    try:
-        head = _git(here, "rev-parse", "HEAD")
-        # The results themselves change with every run and say nothing about the code.
-        changed = _git(
-            here, "status", "--porcelain", "--", ":/", ":(top,exclude)benchmarks/results"
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head + ("+changes" if changed else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    run = subprocess.run(
-        ("git", *arguments), cwd=folder, capture_output=True, text=True, check=True
-    )
-    return run.stdout.strip()
 
 
 def _rounded(value: float) -> float:

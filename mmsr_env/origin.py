@@ -22,10 +22,13 @@ def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
     return found
 
 
-def commit() -> str:
+def commit(ignoring: str = "") -> str:
     """The commit of the checkout that this package lies in; "" where it lies in none.
 
     "+changes" is added where files differ from the commit.
+
+    Args:
+        ignoring: A folder of the checkout whose changes say nothing about the code.
     """
     root = Path(__file__).resolve().parent.parent
     try:
@@ -33,7 +36,8 @@ def commit() -> str:
         if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root:
             return ""
         head = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        paths = ("--", ":/", *((f":(top,exclude){ignoring}",) if ignoring else ()))
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", *paths)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head + ("+changes" if changed else "")

@@ -29,7 +29,8 @@ def to_rgb(picture: Picture) -> Picture:
     if picture.mode.startswith(_WIDE_MODES):
         return _eight_bit(picture).convert("RGB")
     if picture.mode in _ALPHA_MODES or "transparency" in picture.info:
-        layered = picture.convert("RGBA")
+        # Pillow knows no direct way from "La".
+        layered = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
     if picture.mode == "LAB":  # which Pillow converts with a colour profile only

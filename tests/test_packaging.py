@@ -62,7 +62,7 @@ def files(folder: Path) -> set[str]:
 
 
 def bin_of(environment: Path) -> Path:
-    return environment / ("Scripts" if os.name == "nt" else "bin")
+    return environment / "bin"
 
 
 @pytest.fixture(scope="module")

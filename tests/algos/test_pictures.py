@@ -11,7 +11,8 @@ from PIL import Image
 from tiny_models import picture, tiny
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from algos.pictures import PictureProcessor, to_rgb
+from algos.pictures import PictureProcessor
+from mmsr_env.pictures import to_rgb
 
 MODES = ("RGB", "RGBA", "RGBX", "RGBa", "L", "LA", "La", "P", "PA", "1", "I", "F", "I;16", "I;16B")
 MODES += ("CMYK", "YCbCr", "HSV", "LAB")

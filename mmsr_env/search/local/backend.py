@@ -17,6 +17,7 @@ from mmsr_env.search.local.perceptual import PerceptualEmbedder
 from mmsr_env.search.local.picture_index import PictureIndex
 from mmsr_env.search.local.pixels import decode
 from mmsr_env.search.local.records import Records, unpack_page, unpack_picture
+from mmsr_env.search.local.remembering import QueryEmbedder
 from mmsr_env.search.local.text_index import TextIndex
 from mmsr_env.search.local.words import words
 from mmsr_env.types import Hit, ImageQuery, SearchResult
@@ -50,6 +51,7 @@ class LocalSearch:
             raise InvalidSettingError(f"max_sentences must be 1 or more, got {max_sentences!r}")
         self._parts = parts
         self._embedder = embedder
+        self._query_vector = QueryEmbedder(embedder)
         self._max_sentences = max_sentences
         self._folder = folder
         self._thumbnail = lru_cache(_KEPT_THUMBNAILS)(decode)
@@ -108,7 +110,7 @@ class LocalSearch:
     async def search_image(self, image: ImageQuery, k: int) -> SearchResult:
         """The k pictures most like this one: title, url, thumbnail and similarity."""
         try:
-            vector = self._embedder.embed([image.image])[0]
+            vector = self._query_vector(image.image)
             near = self._parts.neighbours.search(vector, k)
             return SearchResult(tuple(self._picture_hit(*found) for found in near))
         except Exception as error:  # noqa: BLE001 - a search that fails is a result
