@@ -14,8 +14,8 @@ from typing import TypeAlias
 from algos.models import VisionLanguageModel
 from algos.samplers.base import Sampler
 from algos.tokens import Transcript
-from mmsr_env.errors import UnknownNameError
 from mmsr_env.protocol.grammar import ANSWER, IMAGE_SEARCH, REASON, TAGS, TEXT_SEARCH
+from mmsr_env.registry import look_up
 
 Workflow: TypeAlias = tuple[str, ...]
 """How the action of each turn begins; turns beyond are the policy's own."""
@@ -36,10 +36,7 @@ def get_workflow(name: str) -> Workflow:
     Raises:
         UnknownNameError: There is none; the message names the nearest.
     """
-    try:
-        return WORKFLOWS[name]
-    except KeyError:
-        raise UnknownNameError("workflow", name, WORKFLOWS) from None
+    return look_up("workflow", name, WORKFLOWS)
 
 
 async def force_turn(

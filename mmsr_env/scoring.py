@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from mmsr_env.errors import UnknownNameError
+from mmsr_env.registry import look_up
 
 _ARTICLES = frozenset({"a", "an", "the"})
 # A letter that cannot be the end of a longer word: scripts that put no space between words
@@ -86,7 +86,4 @@ def get_scorer(name: str) -> Scorer:
     Raises:
         UnknownNameError: There is none; the message names the nearest.
     """
-    try:
-        return SCORERS[name]
-    except KeyError:
-        raise UnknownNameError("scorer", name, SCORERS) from None
+    return look_up("scorer", name, SCORERS)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from mmsr_env.errors import UnknownNameError
 from mmsr_env.evaluation import Row
 from mmsr_env.metrics import Estimate, Summary
+from mmsr_env.registry import look_up
 
 _LABELS = ("agent", "tasks", "kind")
 _SHARES = ("accuracy", "search_ratio", "search_budget_used", "format_kept")
@@ -48,10 +48,7 @@ def format_table(rows: Iterable[Row], form: str = "text") -> str:
     Raises:
         UnknownNameError: There is no such form.
     """
-    try:
-        return FORMATS[form](rows)
-    except KeyError:
-        raise UnknownNameError("table form", form, FORMATS) from None
+    return look_up("table form", form, FORMATS)(rows)
 
 
 def notes(rows: Iterable[Row]) -> list[str]:

@@ -10,7 +10,8 @@ from mmsr_env.atlas.chance import chance, draw, shuffled
 from mmsr_env.atlas.emblems import MAJOR, Emblem, make_emblem
 from mmsr_env.atlas.facts import ATTRIBUTES, KINDS
 from mmsr_env.atlas.names import REALM_NAMES, entity_name
-from mmsr_env.errors import InvalidSettingError, UnknownNameError
+from mmsr_env.errors import InvalidSettingError
+from mmsr_env.registry import look_up
 
 MIN_SIZE, MAX_SIZE = 100, 1_000_000
 MAX_LOOKALIKES = 1000  # a family must fit into the small differences that emblems can have
@@ -71,10 +72,7 @@ def get_difficulty(name: str) -> Difficulty:
     Raises:
         UnknownNameError: There is none.
     """
-    try:
-        return DIFFICULTIES[name]
-    except KeyError:
-        raise UnknownNameError("difficulty", name, DIFFICULTIES) from None
+    return look_up("difficulty", name, DIFFICULTIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from mmsr_env.errors import InvalidSettingError, UnknownNameError
+from mmsr_env.errors import InvalidSettingError
+from mmsr_env.registry import look_up
 from mmsr_env.types import Action, ActionKind
 
 
@@ -120,7 +121,4 @@ def get_grammar(name: str) -> Grammar:
     Raises:
         UnknownNameError: There is none; the message names the nearest.
     """
-    try:
-        return GRAMMARS[name]
-    except KeyError:
-        raise UnknownNameError("grammar", name, GRAMMARS) from None
+    return look_up("grammar", name, GRAMMARS)

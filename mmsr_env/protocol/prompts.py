@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mmsr_env.errors import UnknownNameError
 from mmsr_env.protocol.grammar import INFORMATION
 from mmsr_env.protocol.sanitize import sanitize, sanitize_line
+from mmsr_env.registry import look_up
 from mmsr_env.types import Block, Hit, Message, SearchResult, Task
 
 _TITLE_CHARS = 200
@@ -189,7 +189,4 @@ def get_prompts(name: str) -> Prompts:
     Raises:
         UnknownNameError: There is none; the message names the nearest.
     """
-    try:
-        return PROMPTS[name]
-    except KeyError:
-        raise UnknownNameError("prompt set", name, PROMPTS) from None
+    return look_up("prompt set", name, PROMPTS)
