@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from transformers.utils.logging import disable_progress_bar
 
 from algos.run import run
 from mmsr_env.errors import InvalidSettingError, MMSRError
@@ -26,6 +27,8 @@ def main() -> None:
     """The console script. What is wrong with the settings is one line, and exit code 2."""
     # Hydra raises then; else it would print its errors itself, over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # Of every checkpoint's files; a run has a progress line of its own.
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     with _one_line():
         _main()
 

@@ -98,7 +98,13 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     vlm.save(options.out)
     figures = {name: _figures(vlm, name) for name in ("direct", "rag", "on_demand")}
-    document = {"steps": options.steps, "seed": SEED, "minutes": minutes, "validation": figures}
+    document = {
+        "steps": options.steps,
+        "seed": SEED,
+        "world": {"size": WORLD.size, "seed": WORLD.seed},
+        "minutes": minutes,
+        "validation": figures,
+    }
     origin = {"versions": versions(("mmsr", "torch", "transformers")), "commit": commit()}
     write_json(options.out / "warm_start.json", document | origin)
     for name, each in figures.items():

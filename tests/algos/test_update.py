@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 
 import pytest
 import torch
@@ -155,8 +156,8 @@ def test_the_reference_is_where_the_kl_term_pulls_to() -> None:
     with torch.no_grad():
         vlm.model.lm_head.weight.mul_(1.15)
     even = flat(batch(), [0.1] * 8)
-    made = updater(vlm, GRPO(kl_coef=1.0), reference=reference.model, learning_rate=2e-3)
-    found = [made.update(even, 0)["loss/ref_kl"] for _ in range(12)]
+    made = updater(vlm, GRPO(kl_coef=1.0), reference=reference.model, learning_rate=3e-4)
+    found = [made.update(even, 0)["loss/ref_kl"] for _ in range(15)]
     assert found[0] > 0.003
     assert found[-1] < 0.5 * found[0]
     assert equal(weights_of(reference), weights_of(beginner()))
@@ -188,7 +189,7 @@ def test_every_row_comes_once_an_epoch_in_a_new_order(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Updater, "_step", step)
     updater(beginner(), epochs=2, minibatches=3).update(batch(), 0)
     assert [len(rows) for rows in taken] == [3, 3, 2] * 2
-    first, second = sum(taken[:3], []), sum(taken[3:], [])
+    first, second = (list(chain(*taken[epoch : epoch + 3])) for epoch in (0, 3))
     assert sorted(first) == sorted(second) == list(range(8))
     assert first != second
 
@@ -256,7 +257,7 @@ def test_updates_that_are_too_small_for_the_weights_precision_add_up(dtype: torc
         optimizer.zero_grad()
         weight.sum().backward()
         optimizer.step()
-    ulp = 2.0**-13 if dtype is torch.bfloat16 else 1e-8
+    ulp = 2.0**-13 if dtype is torch.bfloat16 else 1e-7
     assert float(weight.detach()[0]) == pytest.approx(start - 2e-4, abs=ulp)
 
 
