@@ -110,11 +110,12 @@ class Updater:
             return metrics
         metrics["update/learning_rate"] = self._set_learning_rate(iteration)
         batch, advantages = batch.select(rows), advantages[rows]
+        # A single update sees the weights of its own start, so its own forward pass tells.
+        several = self.settings.epochs * self.settings.minibatches > 1
         batch = batch._replace(
-            old_logprobs=self._score(self._vlm.model, batch),
+            old_logprobs=self._score(self._vlm.model, batch) if several else None,
             ref_logprobs=self._score(self._reference, batch) if self._reference else None,
         )
-        metrics["update/logprob_gap"] = _largest_gap(batch)
         steps = [
             self._step(batch, advantages, chosen)
             for _ in range(self.settings.epochs)
@@ -122,6 +123,7 @@ class Updater:
         ]
         for name in steps[0]:
             metrics[name] = sum(step[name] for step in steps) / len(steps)
+        metrics["update/logprob_gap"] = max(step["update/logprob_gap"] for step in steps)
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -147,9 +149,13 @@ class Updater:
         scale = Scale(len(rows), int(batch.response_mask[rows].sum()))
         self._optimizer.zero_grad()
         metrics: dict[str, float] = defaultdict(float)
+        gap = 0.0
         for part in self._micro_batches(batch, rows):
             micro = _moved(batch.select(part), self._vlm.device)
             outputs = forward(self._vlm.model, micro, self._temperature, self._vlm.suppressed_ids)
+            if micro.old_logprobs is None:
+                micro = micro._replace(old_logprobs=outputs.logprobs.detach())
+            gap = max(gap, _largest_gap(micro))
             gains = advantages[part, : micro.input_ids.shape[1]].to(self._vlm.device)
             loss = self._algorithm.loss(micro, gains, outputs, scale)
             loss.total.backward()  # type: ignore[no-untyped-call]
@@ -160,6 +166,7 @@ class Updater:
         finite = math.isfinite(norm)
         if finite:  # else one bad batch would make every weight NaN for good
             self._optimizer.step()
+        metrics["update/logprob_gap"] = gap
         return {**metrics, "update/grad_norm": norm, "update/skipped": float(not finite)}
 
     def _micro_batches(self, batch: TokenBatch, rows: Tensor) -> Iterator[Tensor]:

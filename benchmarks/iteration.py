@@ -20,16 +20,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from transformers.utils.logging import disable_progress_bar
 
 import algos.samplers.hf
 import algos.update
 from algos.optimizer import MasterAdamW
+from algos.progress import Progress
 from algos.run import assemble
 from algos.samplers.decoding import Decoding
 from algos.trainer import Trainer
@@ -73,11 +75,13 @@ class Watch:
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
         clocks = {"wall": time.perf_counter(), "inside": self.inside.seconds}
-        self.rows.append({**metrics, **clocks, "sampling": self.sampling.seconds})
+        clocks["sampling"] = self.sampling.seconds
+        self.rows.append({"iteration": iteration, **metrics, **clocks})
 
 
 def main() -> None:
     """Measure and record."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a warm-started model's folder; the packaged one if none")
     parser.add_argument("--iterations", type=int, default=20, help="how many are measured")
@@ -95,7 +99,7 @@ def main() -> None:
             return
         watch = Watch()
         with _timed(trainer, watch), _profiled(options.profile):
-            replace(trainer, evaluate=None, progress=watch).train()
+            replace(trainer, evaluate=None, progress=cast(Progress, watch)).train()
     per_iteration = settings["trainer"]["tasks_per_iteration"] * settings["trainer"]["group_size"]
     measured = {"iterations": options.iterations, "threads": torch.get_num_threads()}
     chosen = {name: settings[name] for name in ("trainer", "update", "algo", "model", "sampler")}
