@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from algos.group_search import GroupSearch
 from algos.models import VisionLanguageModel
 from algos.openings import open_transcript
 from algos.samplers.base import Sampler
 from algos.tokens import Transcript
 from algos.workflows import ON_DEMAND, Workflow, force_turn
 from mmsr_env.episode import Episode
-from mmsr_env.search.base import SearchBackend, SearchRequest, perform
+from mmsr_env.search.base import SearchBackend, SearchRequest
 from mmsr_env.types import Message, Task, Trajectory
 
 _NOTHING = (Message("user", ("",)),)
@@ -68,6 +69,7 @@ class Collector:
 
         A task whose opening leaves no room in the context gives trajectories that were cut off
         before their first turn; their transcripts hold an empty message in the opening's place.
+        Equal searches of one task's rollouts are made once.
 
         Args:
             tasks: The tasks; the place of each is its group's number.
@@ -78,16 +80,24 @@ class Collector:
         """
         gate = asyncio.Semaphore(self.max_concurrent)
 
+        searches = [GroupSearch(self.search) for _ in tasks]
+
         async def guarded(group: int, task: Task) -> Rollout:
             async with gate:
-                return await self._play(group, task, temperature, step, workflow)
+                rollout = self._play(task, searches[group], temperature, step, workflow)
+                return Rollout(group, *await rollout)
 
         jobs = [guarded(g, task) for g, task in enumerate(tasks) for _ in range(group_size)]
         return list(await asyncio.gather(*jobs))
 
     async def _play(
-        self, group: int, task: Task, temperature: float, step: int | None, workflow: Workflow
-    ) -> Rollout:
+        self,
+        task: Task,
+        search: GroupSearch,
+        temperature: float,
+        step: int | None,
+        workflow: Workflow,
+    ) -> tuple[Trajectory, Transcript]:
         episode = self.episode(task, step)
         spent = {"policy_s": 0.0, "search_s": 0.0}
         transcript = open_transcript(self.vlm, (episode.opening,), self.max_tokens)
@@ -103,14 +113,13 @@ class Collector:
                 break
             outcome = episode.submit(text)
             if isinstance(outcome, SearchRequest):
-                start = time.perf_counter()
-                result = await perform(self.search, outcome)
-                spent["search_s"] += time.perf_counter() - start
+                result, took_s = await search.perform(outcome)
+                spent["search_s"] += took_s
                 outcome = episode.deliver(result)
             if not isinstance(outcome, Trajectory) and not transcript.append_reply(outcome):
                 episode.cut_off()
         assert episode.trajectory is not None
-        return Rollout(group, replace(episode.trajectory, timings=spent), transcript)
+        return replace(episode.trajectory, timings=spent), transcript
 
     async def _turn(
         self, transcript: Transcript, temperature: float, episode: Episode, workflow: Workflow

@@ -103,6 +103,7 @@ def assemble(settings: Settings, folder: Path) -> tuple[Trainer, TaskSplits]:
         reference=_frozen(vlm.model) if algorithm.needs_reference else None,
     )
     searches, count = play.rules.max_searches, settings["evaluation"]["validation"]
+    figures = partial(validation_figures, collector, tasks.validation, count, searches)
     trainer = Trainer(
         vlm,
         sampler,
@@ -111,9 +112,7 @@ def assemble(settings: Settings, folder: Path) -> tuple[Trainer, TaskSplits]:
         tasks.train,
         trainer_settings,
         folder,
-        evaluate=partial(validation_figures, collector, tasks.validation, count, searches)
-        if count
-        else None,
+        evaluate=figures if count else None,
         progress=Progress(trainer_settings.iterations),
     )
     return trainer, tasks

@@ -85,12 +85,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a warm-started model's folder; the packaged one if none")
     parser.add_argument("--iterations", type=int, default=20, help="how many are measured")
-    parser.add_argument("--threads", type=int, help="of torch; torch's own choice if none")
+    parser.add_argument("--threads", type=int, help="of torch; the experiment's if none")
     parser.add_argument("--profile", type=Path, help="where to write a cProfile of it all")
     options = parser.parse_args()
     settings = _settings(options.model, options.iterations + _LOADING)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if threads := options.threads or settings["threads"]:
+        torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as scratch:
         try:
             trainer, _ = assemble(settings, Path(scratch))
@@ -162,7 +162,6 @@ def _figures(rows: list[dict[str, float]], trajectories: int) -> dict[str, float
         "outside_model_share": 1.0 - inside / wall,
         "iteration_s": wall / len(counted),
         "tasks_s": tasks_s / len(counted),
-        "search_s": sum(row["time/search_s"] for row in counted) * trajectories / len(counted),
         "searches_per_task": sum(row["rollout/searches_per_task"] for row in counted)
         / len(counted),
     }

@@ -259,6 +259,41 @@ def test_episodes_wait_for_their_searches_side_by_side() -> None:
     assert all(r.trajectory.timings["search_s"] >= 0.015 for r in rollouts)
 
 
+class Counting:
+    """A backend that notes what it was asked, and fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.asked: list[str] = []
+        self.failures = failures
+
+    async def search_image(self, image: object, k: int) -> SearchResult:
+        return await self.search_text("", k, "")
+
+    async def search_text(self, query: str, k: int, question: str) -> SearchResult:
+        self.asked.append(query)
+        await asyncio.sleep(0)
+        self.failures -= 1
+        return SearchResult.failed("busy") if self.failures >= 0 else SearchResult()
+
+
+def test_equal_searches_of_one_task_are_made_once() -> None:
+    search = Counting()
+    collector = collector_of(VLM, ScriptedSampler(VLM, IMAGE, TEXT, ANSWER), search, max_tokens=500)
+    rollouts = asyncio.run(replace(collector, max_turn_tokens=99).collect(TASKS[:3], 4))
+    assert sorted(search.asked) == [""] * 3 + ["Kim Rul beast"] * 3
+    assert all(rollout.trajectory.searches == 2 for rollout in rollouts)
+    asyncio.run(collector.collect(TASKS[:1]))
+    assert len(search.asked) > 6  # another collection searches anew
+
+
+def test_a_search_that_failed_is_made_again_for_the_next_who_asks() -> None:
+    search = Counting(failures=1)
+    collector = collector_of(VLM, ScriptedSampler(VLM, IMAGE, ANSWER), search, max_turn_tokens=99)
+    rollouts = asyncio.run(replace(collector, max_concurrent=1).collect(TASKS[:1], 3))
+    assert [rollout.trajectory.failed_searches for rollout in rollouts] == [1, 0, 0]
+    assert len(search.asked) == 2
+
+
 def test_sampled_logprobs_are_kept() -> None:
     (rollout,) = played(IMAGE, ANSWER)
     seen = rollout.transcript.expanded()
